@@ -59,6 +59,13 @@ def main() -> None:
         "allowed_mb": round(1.25 * files / 1e6 + 250, 1),
         "turns": runs[0]["turns"],
         "runs_peak_mb": [round(run["peak"] / 1e6, 1) for run in runs],
+        "table": [
+            [
+                "memory: peak RSS of a conversation, all starter models resident",
+                f"{peak / 1e6:.0f} MB",
+                f"model files {files / 1e6:.0f} MB; limit {1.25 * files / 1e6 + 250:.0f} MB",
+            ]
+        ],
         "versions": versions("onnxruntime", "llama-cpp-python", "numpy", "opencv-python-headless"),
     }
     write("memory", row)

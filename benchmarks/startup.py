@@ -37,6 +37,10 @@ def main() -> None:
         "help_s": round(statistics.median(helps), 3),
         "bare_python_s": round(statistics.median(bare), 3),
         "runs": len(helps),
+        "table": [
+            ["`import edgeos`", f"{statistics.median(imports):.1f} ms", "limit 100 ms"],
+            ["`edgeos --help`", f"{statistics.median(helps):.2f} s", "limit 0.5 s"],
+        ],
     }
     write("startup", row)
     print(f"import edgeos {row['import_ms']} ms, edgeos --help {row['help_s']} s, bare python {row['bare_python_s']} s")

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
+from edgeos import memory
 from edgeos.engines import Asr, Llm, Tts, Vad, Vision
 from edgeos.errors import BadConfig, DependencyMissing, EdgeosError
 from edgeos.worker import Spec, Worker
@@ -49,6 +50,7 @@ async def open_crew(specs: Specs, warn: Callable[[EdgeosError], None] | None = N
 
     Where `warn` is given, a voice whose optional package is missing is reported to it and left out.
     """
+    memory.be_thrifty()
     async with AsyncExitStack() as stack:
 
         async def start(name: str, spec: Spec[T] | None) -> Worker[T] | None:

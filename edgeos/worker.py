@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
 
+from edgeos import memory
 from edgeos.channel import Channel, ChannelClosed
 
 E_co = TypeVar("E_co", covariant=True)
@@ -67,6 +68,7 @@ class Worker(Generic[E]):
         built.set_running_or_notify_cancel()  # from here on, who waits may leave: the result is still set
         try:
             engine = self._spec.build()
+            memory.trim()
         except BaseException as error:
             built.set_exception(error)
             return

@@ -78,16 +78,35 @@ def make_environment() -> None:
         fail(f"no virtual environment: {made.stdout.strip() or made.stderr.strip()}")
 
 
+def borrow_compiler() -> dict[str, str]:
+    """Return the settings that make a build use the compiler inside the package ziglang: this machine has none.
+
+    It has no OpenMP, so evaluating a prompt slows down beside other busy programs; one of the system's own has not.
+    """
+    say(
+        "no C++ compiler here: taking the one of the package ziglang (a little slower; `g++` or `clang++` serve better)"
+    )
+    pip("install", "-q", "-c", str(CONSTRAINTS), "ziglang")
+    tools = VENV / "compiler"
+    tools.mkdir(exist_ok=True)
+    found = subprocess.run(
+        [str(PYTHON), "-c", "import ziglang; print(ziglang.__path__[0])"], capture_output=True, text=True, check=True
+    )
+    settings = {}
+    for variable, tool in {"CC": "cc", "CXX": "c++", "AR": "ar", "RANLIB": "ranlib"}.items():
+        script = tools / tool
+        script.write_text(f'#!/bin/sh\nexec "{found.stdout.strip()}/zig" {tool} "$@"\n')
+        script.chmod(0o755)
+        settings[variable] = str(script)
+    return settings
+
+
 def compile_llama(wheels: Path) -> None:
     """Build the llama-cpp-python wheel unless it is kept from before, showing how far it is."""
     version = pinned("llama-cpp-python")
     if list(wheels.glob(f"llama_cpp_python-{version}-*.whl")):
         return
-    if not any(shutil.which(name) for name in ("c++", "g++", "clang++")):
-        fail(
-            "llama-cpp-python must be compiled and this machine has no C++ compiler. "
-            "Install one (Debian, Ubuntu: `sudo apt install g++`; Fedora: `sudo dnf install gcc-c++`)."
-        )
+    compilers = {} if any(map(shutil.which, ("c++", "g++", "clang++"))) else borrow_compiler()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     minutes = max(1, 14 // cores)
     say(f"compiling llama-cpp-python {version}: about {minutes} minutes on {cores} idle cores, once: the wheel is kept")
@@ -95,7 +114,7 @@ def compile_llama(wheels: Path) -> None:
     log = wheels / "llama-cpp-python.log"
     wheel = f"llama-cpp-python=={version}"
     command = [str(PYTHON), "-m", "pip", "wheel", "-v", "--no-deps", "-w", str(wheels), wheel]
-    environment = {**os.environ, "CMAKE_BUILD_PARALLEL_LEVEL": str(cores)}
+    environment = {**os.environ, "CMAKE_BUILD_PARALLEL_LEVEL": str(cores), **compilers}
     begun, shown = time.monotonic(), -1
     with (
         log.open("w") as out,

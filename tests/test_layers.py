@@ -13,6 +13,7 @@ LAYERS = {
     0: ["__init__", "events", "errors", "clock"],
     1: [
         "channel",
+        "memory",
         "data",
         "segment",
         "sentences",

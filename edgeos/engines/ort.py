@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,13 @@ class OrtConfig:
     ep: str = "CPUExecutionProvider"
 
 
-def session(path: Path, config: OrtConfig) -> InferenceSession:
-    """Open a verified ONNX file. Raises `ModelIncompatible` for a file or a provider that ONNX Runtime cannot use."""
+def session(path: Path, config: OrtConfig, *, arena: bool = True) -> InferenceSession:
+    """Open a verified ONNX file. Raises `ModelIncompatible` for a file or a provider that ONNX Runtime cannot use.
+
+    All sessions share one arena for their activations. Without `arena` a session takes and gives back every block by
+    itself: right where the blocks are large and their number small (the text detector: 84 MB resident after a picture
+    instead of 198, for 7 % more time; the voice would take 50 % more).
+    """
     import onnxruntime as ort
 
     ort.set_default_logger_severity(3)
@@ -44,6 +50,12 @@ def session(path: Path, config: OrtConfig) -> InferenceSession:
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    if arena:
+        _share_arena()
+        options.add_session_config_entry("session.use_env_allocators", "1")
+        options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
+    else:
+        options.enable_cpu_mem_arena = False
     try:
         opened = ort.InferenceSession(str(path), options, providers=[config.ep])
     except Exception as error:  # ORT leaks UnicodeDecodeError beside its own types
@@ -63,24 +75,31 @@ def session(path: Path, config: OrtConfig) -> InferenceSession:
     return opened
 
 
-def bindable(array: NDArray[np.float32]) -> OrtValue:
-    """Return an array as a value that can be bound to an input again and again without a copy."""
+@cache
+def _share_arena() -> None:
+    """Make the arena of this process. Weights stay outside, so that `shrinking` can empty it."""
     import onnxruntime as ort
 
-    return ort.OrtValue.ortvalue_from_numpy(array)
+    place = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+    sizes = ("initial_chunk_size_bytes", "max_dead_bytes_per_chunk", "initial_growth_chunk_size_bytes")
+    by_powers_of_two = {"max_mem": 0, "arena_extend_strategy": 0}
+    ort.create_and_register_allocator(place, ort.OrtArenaCfg(by_powers_of_two | dict.fromkeys(sizes, -1)))
 
 
-def frugal() -> RunOptions:
-    """Return options for `run` that give a call's memory back when it ends.
-
-    For inputs of ever other shapes: ONNX Runtime keeps the most that any of them took (text reading: 455 MB resident
-    after five photographs, 261 MB with this, for 3 % more time).
-    """
+def shrinking() -> RunOptions:
+    """Return options for a run that gives the arena's memory back when it ends (the voice: 145 MB instead of 248)."""
     import onnxruntime as ort
 
     options = ort.RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
+
+
+def bindable(array: NDArray[np.float32]) -> OrtValue:
+    """Return an array as a value that can be bound to an input again and again without a copy."""
+    import onnxruntime as ort
+
+    return ort.OrtValue.ortvalue_from_numpy(array)
 
 
 def need(opened: InferenceSession, path: Path, inputs: Sequence[str], outputs: Sequence[str] = ()) -> None:

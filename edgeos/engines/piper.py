@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from edgeos.engines.ort import OrtConfig, need, session
+from edgeos.engines.ort import OrtConfig, need, session, shrinking
 from edgeos.errors import DependencyMissing, EngineFailed, ModelIncompatible, ModelMissing
 from edgeos.events import Samples
 from edgeos.spoken import spoken
@@ -134,7 +134,7 @@ class Piper:
         """Take the open session; `PiperSpec.build` makes it."""
         self.rate_hz = config.audio.sample_rate
         self._voice, self._ids = config.espeak.voice, config.phoneme_id_map
-        self._session, self._phonemizer = opened, phonemizer
+        self._session, self._phonemizer, self._shrinking = opened, phonemizer, shrinking()
         self._many = "sid" in {node.name for node in opened.get_inputs()}
         self._speaker, self._volume = spec.speaker, spec.volume
         own = config.inference
@@ -183,7 +183,9 @@ class Piper:
         if self._many:
             feed["sid"] = np.array([self._speaker], np.int64)
         try:
-            samples: Samples = np.asarray(self._session.run(None, feed)[0], np.float32).reshape(-1) * self._volume
+            samples: Samples = (
+                np.asarray(self._session.run(None, feed, self._shrinking)[0], np.float32).reshape(-1) * self._volume
+            )
         except Exception as error:  # ORT's own types are not importable by name
             raise EngineFailed(
                 "the voice", found=str(error).split("\n")[0], fix="check `edgeos models verify`"

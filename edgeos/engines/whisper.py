@@ -98,7 +98,7 @@ class WhisperSpec:
                 found=f"{len(pieces)} pieces",
                 fix="make it again with `edgeos quantize run`",
             )
-        encoder, decoder = session(self.encoder, self.ort), session(self.decoder, self.ort)
+        encoder, decoder = session(self.encoder, self.ort, arena=False), session(self.decoder, self.ort)
         cross, past, present = (_names(kind, settings.layers) for kind in ("cross", "past", "present"))
         need(encoder, self.encoder, ["mel"], cross)
         need(decoder, self.decoder, ["tokens", *past, *cross], ["logits", *present])
