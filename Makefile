@@ -17,7 +17,8 @@ lint: .venv/.test
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 
-bench: .venv/.test
+bench: .venv/.bench
+	@$(EDGEOS) pull
 	.venv/bin/python benchmarks/all.py
 
 .venv/.run: pyproject.toml constraints.txt scripts/install.py
@@ -27,6 +28,10 @@ bench: .venv/.test
 .venv/.test: pyproject.toml constraints.txt scripts/install.py
 	@$(PYTHON) scripts/install.py voice quantize dev
 	@touch .venv/.run $@
+
+.venv/.bench: pyproject.toml constraints.txt scripts/install.py
+	@$(PYTHON) scripts/install.py voice quantize dev bench
+	@touch .venv/.run .venv/.test $@
 
 clean:
 	rm -rf .venv demo answer.wav

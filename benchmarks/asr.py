@@ -148,6 +148,18 @@ def main() -> None:
             "threads": asked.threads,
             **rows,
             "time_ratio_per_clip": {"median": ratio[0], "low": ratio[1], "high": ratio[2]},
+            "table": [
+                [
+                    f"speech to text: word error rate, {len(speech)} recordings",
+                    f"{rows['ours']['wer']:.1%}",
+                    f"{rows['theirs']['wer']:.1%} faster-whisper tiny.en int8, beam 1, same weights",
+                ],
+                [
+                    "speech to text: time per recording",
+                    f"{ratio[0]:.2f} ({ratio[1]:.2f} to {ratio[2]:.2f}) of the peer's",
+                    f"real-time factor {rows['ours']['rtf']:.3f} against {rows['theirs']['rtf']:.3f}",
+                ],
+            ],
             **more,
             "versions": versions("edgeos", "onnxruntime", "numpy", "faster-whisper", "ctranslate2"),
         },

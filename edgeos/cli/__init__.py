@@ -84,7 +84,10 @@ def _register() -> None:
             found = import_module(f"{__name__}.{module.name}")
             _add(module.name, found.app if hasattr(found, "app") else found.command)
     for point in entry_points(group="edgeos.commands"):
-        _add(point.name, point.load())
+        try:
+            _add(point.name, point.load())
+        except Exception as error:  # somebody else's code: it must not take our own commands away
+            typer.echo(f"edgeos: command {point.name!r} of {point.value} does not load: {error}", err=True)
 
 
 _register()
