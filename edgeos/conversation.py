@@ -47,7 +47,7 @@ class Conversation:
         await need(self._crew.llm).run(evaluate)
 
     async def turn(self, number: int, heard: str, facts: tuple[Fact, ...] = ()) -> Turn:
-        """Answer `heard`, seeing `facts`. What was said goes into the history, also when the turn is cut short."""
+        """Answer `heard`, seeing `facts`. A turn that is cut short reports what was said until then."""
         llm, said, text = need(self._crew.llm), Said(), ""
         question = Question(heard, facts, t_ns=self._log.now_ns())
         history = self._history

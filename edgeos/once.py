@@ -79,7 +79,7 @@ async def ask(
         async with open_crew(assembly.specs) as crew:
             load_ms = (perf_counter() - begun) * 1000
             seen(TurnStarted(clock.now_ns(), 1))
-            heard = request.text if samples is None else await _hear(crew, samples, profile, log)
+            heard = request.text if samples is None else await _hear(request, samples, crew, profile, log)
             facts = await _look(crew, frames, log) if frames else ()
             turn = await Conversation(crew, profile, speaker, log).turn(1, heard, facts)
     costs = {type(e): e.compute_ms for e in events if isinstance(e, Transcript | SceneChanged | PromptReady)}
@@ -103,24 +103,26 @@ async def ask(
     )
 
 
-async def _hear(crew: Crew, samples: Samples, profile: Profile, log: Log) -> str:
+async def _hear(request: Request, samples: Samples, crew: Crew, profile: Profile, log: Log) -> str:
     begun, begun_ns = perf_counter(), log.now_ns()
     speech = await need(crew.vad).run(lambda vad, _: probabilities(samples, vad))
     spans = windows(speech, len(samples), profile.listening)
-    texts = [
-        await need(crew.asr).run(lambda asr, stop, part=samples[a:b]: asr.transcribe(part, stop))  # type: ignore[misc]
-        for a, b in spans
-    ]
-    text = " ".join(text for text in texts if text)
+    text = await need(crew.asr).run(
+        lambda asr, stop: " ".join(filter(None, (asr.transcribe(samples[a:b], stop) for a, b in spans)))
+    )
     if not text:
-        raise BadAudio("the question", expected="speech", found="no words in it", fix="say it again, or give TEXT")
+        raise BadAudio(
+            f"sound file {request.audio}",
+            expected="a question",
+            found="no words in it",
+            fix="say it again, or give TEXT",
+        )
     log(Transcript(log.now_ns(), 1, text, begun_ns, log.now_ns(), (perf_counter() - begun) * 1000))
     return text
 
 
 async def _look(crew: Crew, frames: Sequence[CameraFrame], log: Log) -> tuple[Fact, ...]:
     begun = perf_counter()
-    seen = [await need(crew.eyes).run(lambda eyes, _, frame=frame: eyes.look(frame)) for frame in frames]  # type: ignore[misc]
-    facts = tuple(fact for found in seen for fact in found)
+    facts = await need(crew.eyes).run(lambda eyes, _: tuple(fact for frame in frames for fact in eyes.look(frame)))
     log(SceneChanged(frames[-1].t_ns, facts, (perf_counter() - begun) * 1000, turn=1))
     return facts

@@ -179,6 +179,7 @@ async def _ask(
                 return await listen(devices.chunks, need(devices.crew.vad), segmenter, questions, log, deaf)
             except DeviceMissing as error:
                 log(Warned(log.now_ns(), str(error)))
+        log(Warned(log.now_ns(), "Type your questions here, one a line."))
         async for line in senses.typed():
             await questions.send(line)
     return None

@@ -85,12 +85,15 @@ async def listen(
                 was_deaf = False
                 await emit(segmenter.finish())
                 await vad.run(lambda engine, _: engine.reset())
-            probability = await vad.run(lambda engine, _, samples=chunk.samples: engine(samples))  # type: ignore[misc]
-            await emit(segmenter.feed(chunk, probability))
+            await emit(segmenter.feed(chunk, await _speech_in(chunk, vad)))
     except EdgeosError:
         await emit(segmenter.finish())
         raise
     await emit(segmenter.finish())
+
+
+async def _speech_in(chunk: AudioChunk, vad: Worker[Vad]) -> float:
+    return await vad.run(lambda engine, _: engine(chunk.samples))
 
 
 async def transcribe(asr: Worker[Asr], utterance: Utterance, turn: int, log: Log) -> str:
@@ -194,14 +197,17 @@ class Said:
     seconds: float = 0.0
 
 
+async def synthesize(tts: Worker[Tts], text: str, turn: int) -> Speech:
+    """Return one clause as sound."""
+    return await tts.run(lambda engine, _: Speech(turn, text, engine.synthesize(text), engine.rate_hz))
+
+
 async def speak(
     tts: Worker[Tts], clauses: AsyncIterator[str], speaker: Speaker, turn: int, said: Said, log: Log
 ) -> None:
     """Synthesize and play clause by clause, and return when the last one has been played."""
     async for clause in clauses:
-        speech = await tts.run(
-            lambda engine, _, text=clause: Speech(turn, text, engine.synthesize(text), engine.rate_hz)  # type: ignore[misc]
-        )
+        speech = await synthesize(tts, clause, turn)
         if not speech.samples.size:
             continue
         t_ns = await speaker.play(speech)

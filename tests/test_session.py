@@ -161,8 +161,10 @@ def test_without_a_microphone_questions_are_typed():
     senses = Senses(typed("What is the capital of France?"), mic=Missing, camera=Missing, speaker=no_speaker)
     asyncio.run(converse(team.specs(), PROFILE, senses, events, team.clock))
     assert [e.answer for e in events.of(TurnEnded)] == ["Paris."]
-    assert len(events.of(Warned)) == 3
-    assert "Fix: install it" in events.of(Warned)[0].text
+    told = [e.text for e in events.of(Warned)]
+    assert len(told) == 4
+    assert "Fix: install it" in told[0]
+    assert "Type your questions" in told[3]
     assert not events.of(FirstSound)
     assert events.of(FirstToken)
 
