@@ -18,7 +18,7 @@ def command(
 ) -> None:
     """Show what is said, utterance by utterance.
 
-    Example: edgeos listen wav:talk.flac?pace=fast
+    Example: edgeos listen "wav:talk.flac?pace=fast"
     """
     from edgeos import profile as profiles
     from edgeos.assemble import assemble

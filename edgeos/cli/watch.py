@@ -18,7 +18,7 @@ def command(
 ) -> None:
     """Show what the camera sees, whenever it changes.
 
-    Example: edgeos watch dir:pictures?every=1
+    Example: edgeos watch "dir:pictures?every=1"
     """
     from edgeos import profile as profiles
     from edgeos.assemble import assemble
