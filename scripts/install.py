@@ -108,8 +108,8 @@ def compile_llama(wheels: Path) -> None:
         return
     compilers = {} if any(map(shutil.which, ("c++", "g++", "clang++"))) else borrow_compiler()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    minutes = max(1, 14 // cores)
-    say(f"compiling llama-cpp-python {version}: about {minutes} minutes on {cores} idle cores, once: the wheel is kept")
+    least, most = max(1, 8 // cores), max(2, 14 // cores)
+    say(f"compiling llama-cpp-python {version}: {least} to {most} minutes on {cores} cores, once: the wheel is kept")
     wheels.mkdir(parents=True, exist_ok=True)
     log = wheels / "llama-cpp-python.log"
     wheel = f"llama-cpp-python=={version}"
